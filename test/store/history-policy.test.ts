@@ -64,3 +64,11 @@ test('a value that is overtaken by one available later at the same event time do
   expect(policy.judge('u1', older).rows).toEqual([older])
   expect(policy.judge('u1', value('2', 4 * SECOND)).rows).toEqual([])
 })
+
+test('of a feature that is pushed every value is written, and none of its keys is remembered', () => {
+  const policy = createHistoryPolicy().of(feature({ name: 'score', computation: { kind: 'pushed' } }))
+  for (const eventAt of [SECOND, 2 * SECOND, SECOND]) {
+    const pushed: JudgedValue = { ...value('1', eventAt), origin: 'pushed' }
+    expect(policy.judge('u1', pushed)).toEqual({ rows: [pushed], after: undefined })
+  }
+})

@@ -1,5 +1,6 @@
 import type { Micros } from '../../clock.ts'
 import { JsonColumn, KeyRows, NumberColumns } from '../../collections/column-store.ts'
+import { isPushed } from '../../definition/feature-traits.ts'
 import { featureOfField, fieldOf } from '../../definition/feature-version.ts'
 import { recordsKey } from '../../definition/history-sample.ts'
 import type { Feature } from '../../definition/model.ts'
@@ -81,7 +82,8 @@ export function createHistoryPolicy(maxKeys = MAX_REMEMBERED_KEYS): HistoryPolic
   }
 
   const policyOf = (feature: Feature): FeaturePolicy => {
-    if (feature.history === 'all' || feature.history === 'off')
+    // Of what is pushed every value is written, whichever was before.
+    if (feature.history === 'all' || feature.history === 'off' || isPushed(feature))
       return { judge: (_, value) => ({ rows: rowsOfAll(feature, value), after: undefined }) }
     const known = newestOf(feature)
     const every = confirmEvery(feature)

@@ -38,27 +38,34 @@ ORDER BY feature, fingerprint, nth // ${PACKED}`
 
 /**
  * The same of one version ($1, $2) and all of its keys, in any order: putting them in order takes the engine three times as long as finding them.
- * A lot ($4 of $5) at a time, so that it never holds all of them at once. Most keys have one row, which is the newest without a comparison; rows of the
- * others alone are put in order. Rows come about a thousand in a line, a list or a text a column: aggregates of one group take its rows in one order.
+ * A lot ($4 of $5) at a time, so that it never holds all of them at once. Rows come about a thousand in a line, a list or a text a column: aggregates
+ * of one group take its rows in one order.
  */
-export const LATEST_IN_ANY_ORDER = `
+const latestInAnyOrder = (newest: string) => `
 WITH lot AS (
   SELECT rowid AS place, entity_key, value, event_timestamp, available_at, created_at, seq, origin
   FROM fabra.feature_history
   WHERE feature = $1::VARCHAR AND fingerprint = $2::VARCHAR AND available_at <= $3::TIMESTAMPTZ
     AND hash(entity_key) % $5::UBIGINT = $4::UBIGINT
-), repeated AS MATERIALIZED (
+), ${newest}
+SELECT string_agg(entity_key, chr(0)), string_agg(coalesce(value, ''), chr(0)), string_agg(origin, chr(0)),
+  list(epoch_us(event_timestamp)::DOUBLE), list(epoch_us(available_at)::DOUBLE), list(epoch_us(created_at)::DOUBLE), list(seq::DOUBLE)
+FROM newest
+GROUP BY place // (1024 * $5::BIGINT)`
+
+const NEWEST = `QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1`
+
+export const LATEST_IN_ANY_ORDER = latestInAnyOrder(`newest AS (SELECT * FROM lot ${NEWEST})`)
+
+/** Where most keys have one row, it is the newest without a comparison: the others' rows alone are put in order. */
+export const LATEST_OF_MOSTLY_LONE = latestInAnyOrder(`repeated AS MATERIALIZED (
   SELECT entity_key FROM lot GROUP BY entity_key HAVING count(*) > 1
 ), newest AS (
   SELECT * FROM lot ANTI JOIN repeated USING (entity_key)
   UNION ALL
   SELECT * FROM lot SEMI JOIN repeated USING (entity_key)
-  QUALIFY row_number() OVER (PARTITION BY entity_key ORDER BY ${NEWEST_FIRST}) = 1
-)
-SELECT string_agg(entity_key, chr(0)), string_agg(coalesce(value, ''), chr(0)), string_agg(origin, chr(0)),
-  list(epoch_us(event_timestamp)::DOUBLE), list(epoch_us(available_at)::DOUBLE), list(epoch_us(created_at)::DOUBLE), list(seq::DOUBLE)
-FROM newest
-GROUP BY place // (1024 * $5::BIGINT)`
+  ${NEWEST}
+)`)
 
 /** Keys in use lately, whatever version of the feature computed them. */
 export const KEYS_SINCE = `

@@ -2,7 +2,7 @@
 import type { HistoryRow, OfflineStore, Origin } from '../../ports/offline-store.ts'
 import { type ResultRows, SqlTimestamp, type SqlValue } from '../../ports/source-engine.ts'
 import type { OpenResult } from '../connection/session.ts'
-import { LATEST, LATEST_IN_ANY_ORDER, LIST_RECORDED } from './history-sql.ts'
+import { LATEST, LATEST_IN_ANY_ORDER, LATEST_OF_MOSTLY_LONE, LIST_RECORDED } from './history-sql.ts'
 
 interface VersionName {
   readonly feature: string
@@ -16,6 +16,8 @@ const ROWS_IN_ORDER = 50_000
 const KEYS_IN_A_LOT = 250_000
 /** How far the engine's guess of how many keys there are may be off. */
 const GUESS = 1.1
+/** Rows for each key. */
+const MOSTLY_LONE = 1.5
 const FIELDS = 6
 /** Columns that come as texts, before those that come as lists of numbers. */
 const TEXTS = 3
@@ -33,6 +35,7 @@ interface Recorded extends VersionName {
 }
 
 interface Lot extends VersionName {
+  readonly isMostlyLone: boolean
   readonly lot: number
   readonly count: number
 }
@@ -99,12 +102,13 @@ async function* latestRows(reads: Reads, versions: readonly Recorded[], options:
     const { rows } = await reads.read(LATEST, [...names, new SqlTimestamp(before), limit])
     for (const [feature, fingerprint, packed] of rows) yield unpacked(String(feature), String(fingerprint), String(packed))
   }
-  const lots = inLots.flatMap(({ feature, fingerprint, keys }) => {
+  const lots = inLots.flatMap(({ feature, fingerprint, rows, keys }) => {
     const count = Math.ceil(keys / KEYS_IN_A_LOT)
-    return Array.from({ length: count }, (_, lot) => ({ feature, fingerprint, lot, count }))
+    return Array.from({ length: count }, (_, lot) => ({ feature, fingerprint, lot, count, isMostlyLone: rows <= keys * MOSTLY_LONE }))
   })
-  const find = ({ feature, fingerprint, lot, count }: Lot) => {
-    const finding = reads.open(LATEST_IN_ANY_ORDER, [feature, fingerprint, new SqlTimestamp(before), lot, count])
+  const find = ({ feature, fingerprint, lot, count, isMostlyLone }: Lot) => {
+    const text = isMostlyLone ? LATEST_OF_MOSTLY_LONE : LATEST_IN_ANY_ORDER
+    const finding = reads.open(text, [feature, fingerprint, new SqlTimestamp(before), lot, count])
     // Whoever leaves early does not hear of it.
     finding.catch(() => undefined)
     return finding
