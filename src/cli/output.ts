@@ -83,6 +83,26 @@ function narrow(widths: number[], width: number): void {
   }
 }
 
+/** Deeper than the line it goes on from. */
+const HANGING = 2
+
+/**
+ * Lines that a terminal would break anywhere, broken between words instead; what goes on stands deeper than where it began.
+ * @param width Null: as they are. A word that is wider, such as a path, stays whole: it is to be copied.
+ */
+export function fitted(text: string, width: number | null): string {
+  if (width === null) return text
+  return text
+    .split('\n')
+    .map((line) => {
+      if (Bun.stringWidth(line) <= width) return line
+      const indent = line.length - line.trimStart().length
+      const [first = '', ...others] = Bun.wrapAnsi(line.trimStart(), width - indent - HANGING).split('\n')
+      return [' '.repeat(indent) + first, ...others.map((one) => ' '.repeat(indent + HANGING) + one)].join('\n')
+    })
+    .join('\n')
+}
+
 function broken(cell: string, width: number): string[] {
   return Bun.stringWidth(cell) <= width ? [cell] : Bun.wrapAnsi(cell, width, { hard: true }).split('\n')
 }

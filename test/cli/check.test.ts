@@ -35,6 +35,24 @@ describe('fabra check', () => {
   )
 
   test(
+    'keeps to the width of a terminal, with every word, and to a line each where there is none',
+    async () => {
+      const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'
+      const good = `${GOOD}export const a_feature_with_quite_a_long_name = ${n}`
+      for (const code of [good, good.replace('FROM transactions', 'FROM transactions_that_are_nowhere_to_be_found')]) {
+        write('features.ts', code)
+        const { stdout: plain } = await fabra('check')
+        const { stdout } = await runCommand(['check'], { cwd, env: {}, stdoutIsTerminal: true })
+        expect(Math.max(...plain.split('\n').map((line) => line.length))).toBeGreaterThan(80)
+        for (const line of stdout.split('\n')) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80)
+        const words = (text: string) => text.split(/\s+/).toSorted()
+        expect(words(stdout)).toEqual(words(plain))
+      }
+    },
+    LIMIT_MS,
+  )
+
+  test(
     'tells once of ids that became floats, and refuses those that are none',
     async () => {
       const n = 'feature({ entity: User, refresh: "5m", type: "int", sql: "SELECT COUNT(*) FROM transactions WHERE user_id = $user_id" })'

@@ -8,7 +8,7 @@ import type { CliContext, CliProcess } from '../context.ts'
 import { restoreEditorTypes } from '../editor-types.ts'
 import { featureFiles } from '../feature-files.ts'
 import { fileOption } from '../file-option.ts'
-import { counted, table } from '../output.ts'
+import { counted, fitted, table, tableWidth } from '../output.ts'
 
 const HELP = `
 SQL is prepared in the database that serving would use: PostgreSQL where
@@ -39,7 +39,7 @@ export function checkCommand(program: Command, context: CliContext, host: CliPro
       const files = featureFiles([...given, ...(options.file ?? [])], context.cwd)
       for (const file of files) restoreEditorTypes(file)
       const found = await findProblems(files, { against, pythonTypes: options.types === true }, host)
-      context.stdout(context.json ? asJson(found) : asText(found, context.cwd))
+      context.stdout(context.json ? asJson(found) : asText(found, context.cwd, tableWidth(host.stdoutIsTerminal, host)))
       if (found.problems.length > 0) context.setExitCode(1)
     })
 }
@@ -92,10 +92,11 @@ function tellsOf(problem: Problem, type: Problem): boolean {
   return problem.location.line === type.location.line || sameText
 }
 
-function asText({ registry, problems, warnings, recorded }: Findings, cwd: string): string {
+/** @param width Of the terminal; null: a line each, as a machine reads them. */
+function asText({ registry, problems, warnings, recorded }: Findings, cwd: string, width: number | null): string {
   const lines = [
-    ...problems.map((problem) => problemText(problem, cwd)),
-    ...warnings.map((warning) => `warning ${problemText(warning, cwd)}`),
+    ...problems.map((problem) => fitted(problemText(problem, cwd), width)),
+    ...warnings.map((warning) => fitted(`warning ${problemText(warning, cwd)}`, width)),
   ]
   const size = `${counted(registry.features.size, 'feature')}, ${counted(registry.sources.size, 'source')}, no problems`
   const summary = [
@@ -103,7 +104,7 @@ function asText({ registry, problems, warnings, recorded }: Findings, cwd: strin
     ...(warnings.length === 0 ? [] : [counted(warnings.length, 'warning')]),
   ]
   // Problems are to be mended first.
-  const history = problems.length > 0 || recorded.size === 0 ? [] : [table([['FEATURE', 'HISTORY'], ...recorded]).trimEnd()]
+  const history = problems.length > 0 || recorded.size === 0 ? [] : [table([['FEATURE', 'HISTORY'], ...recorded], width).trimEnd()]
   return `${[...lines, ...history, summary.join(', ')].join('\n\n')}\n`
 }
 

@@ -4,6 +4,7 @@ import { readConfig } from '../../config/config.ts'
 import { FabraError } from '../../errors.ts'
 import type { CliContext, CliProcess } from '../context.ts'
 import { yesOption } from '../may-write.ts'
+import { tableWidth } from '../output.ts'
 
 const HELP = `
 Asks PostgreSQL and Redis whether they are fit for production, and the sources
@@ -35,7 +36,6 @@ interface DoctorOptions {
   readonly growth?: boolean
 }
 
-const TERMINAL_COLUMNS = 80
 const MARKS = { ok: ['ok', 32], warning: ['warning', 33], problem: ['problem', 31] } as const
 
 export function doctorCommand(program: Command, context: CliContext, host: CliProcess): void {
@@ -95,8 +95,9 @@ function show(findings: readonly Finding[], context: CliContext, host: CliProces
 }
 
 /** A terminal would break lines anywhere, and a marked list is hard to read then. */
-function hanging(mark: string, text: string, { stdoutIsTerminal }: CliProcess): string {
+function hanging(mark: string, text: string, host: CliProcess): string {
   const indent = Bun.stringWidth(mark) + 1
-  const lines = stdoutIsTerminal ? Bun.wrapAnsi(text, TERMINAL_COLUMNS - indent, { hard: false }).split('\n') : [text]
+  const width = tableWidth(host.stdoutIsTerminal, host)
+  const lines = width === null ? [text] : Bun.wrapAnsi(text, width - indent, { hard: false }).split('\n')
   return `${mark} ${lines.join(`\n${' '.repeat(indent)}`)}\n`
 }
