@@ -34,15 +34,16 @@ export async function productionAddresses(folder: string): Promise<Addresses | R
 }
 
 async function freshAddresses(): Promise<Addresses> {
-  count++
-  const name = `mode_${process.pid}_${count}`
+  // Others may ask meanwhile.
+  const own = ++count
+  const name = `mode_${process.pid}_${own}`
   const sql = new SQL(given.postgres, { max: 1 })
   try {
     await sql.unsafe(`CREATE DATABASE ${name}`)
   } finally {
     await sql.close()
   }
-  return { FABRA_POSTGRES_URL: given.postgres.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: `${given.redis}/${firstKeyspace + count}` }
+  return { FABRA_POSTGRES_URL: given.postgres.replace(/\/[^/]*$/, `/${name}`), FABRA_REDIS_URL: `${given.redis}/${firstKeyspace + own}` }
 }
 
 /** Stores of production, empty, for tests that put the parts together themselves. */
