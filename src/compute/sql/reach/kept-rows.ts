@@ -10,6 +10,21 @@ import { DAY } from './span.ts'
 /** Processes' clocks differ, and a computation may have begun a while ago. */
 const SLACK: Micros = 3_600_000_000
 
+/** Why it is not known how far back a feature looks, and what to write in its place, up to what is said. */
+interface Unknown {
+  readonly reason: string
+  readonly instead: string
+}
+
+const FUNCTION: Unknown = {
+  reason: 'it is a function that reads db',
+  instead: 'Write what it reads as an SQL feature, ask for its value by get, and say',
+}
+const VIEW: Unknown = {
+  reason: 'it reads a view, which may read anything',
+  instead: 'Read the tables themselves in place of the view, and say',
+}
+
 /** Sources whose rows come by request alone, into a table that is made for them, and have a time. */
 export function mayLoseRows({ file, columns, timestamp, ...source }: Source): boolean {
   return file === null && columns !== null && timestamp !== null && !source.static
@@ -31,7 +46,7 @@ export async function keptRowsProblems(definitions: SqlDefinitions, store: Sourc
   for (const { name, location, readsDb = false, ...feature } of registry.features.values()) {
     const isFunction = feature.computation.kind === 'function'
     const definition = definitions.get(name)
-    const why = isFunction ? 'it is a function that reads db' : definition?.hidesReads ? 'it reads a view, which may read anything' : null
+    const why = isFunction ? FUNCTION : definition?.hidesReads ? VIEW : null
     const found = losing.flatMap((source) => problemOf(reachIn(definition, isFunction && readsDb, source.name), source, keep, why) ?? [])
     problems.push(...found.map((one) => ({ location, subject: `feature "${name}"`, ...one })))
   }
@@ -44,7 +59,7 @@ export async function keptRowsProblems(definitions: SqlDefinitions, store: Sourc
   return problems
 }
 
-function problemOf(reach: Reach | undefined, source: Source, keep: Micros, why: string | null): Pick<Problem, 'message' | 'hint'> | null {
+function problemOf(reach: Reach | undefined, source: Source, keep: Micros, why: Unknown | null): Pick<Problem, 'message' | 'hint'> | null {
   if (reach === undefined || (reach !== null && reach + SLACK <= keep)) return null
   const setting = `FABRA_ROWS_KEEP=${days(keep)}`
   const gone = `rows of "${source.name}" would leave that it needs, with ${setting}`
@@ -53,12 +68,10 @@ function problemOf(reach: Reach | undefined, source: Source, keep: Micros, why: 
       message: `${gone}: it looks back as far as ${days(reach)}.`,
       hint: `Keep rows for longer: FABRA_ROWS_KEEP=${days(reach + SLACK)}.`,
     }
+  const bound = `${source.timestamp} > NOW() - INTERVAL '${Math.max(1, Math.ceil(keep / DAY) - 1)} days'`
   return {
-    message: `${gone}: how far back it looks is not known${why === null ? '' : `, for ${why}`}.`,
-    hint:
-      why === null
-        ? `Say it beside the FROM that reads "${source.name}", in the outermost AND of its WHERE: ${source.timestamp} > NOW() - INTERVAL '${Math.max(1, Math.ceil(keep / DAY) - 1)} days'. Or unset FABRA_ROWS_KEEP.`
-        : 'Write it as an SQL feature with a lower bound of time, or unset FABRA_ROWS_KEEP: rows then stay for ever.',
+    message: `${gone}: how far back it looks is not known${why === null ? '' : `, for ${why.reason}`}.`,
+    hint: `${why?.instead ?? 'Say'} it beside the FROM that reads "${source.name}", in the outermost AND of its WHERE: ${bound}. Or unset FABRA_ROWS_KEEP: rows then stay for ever.`,
   }
 }
 
