@@ -7,6 +7,7 @@ import { run } from '../src/cli/run.ts'
 import { requireKeyring } from '../src/config/bound-address.ts'
 import { cacheFolders } from '../src/config/cache-folders.ts'
 import { readConfig, requireProduction } from '../src/config/config.ts'
+import { secretsOf } from '../src/config/secrets.ts'
 import { FabraError } from '../src/errors.ts'
 import { unpackFolders } from '../src/store/duckdb/native/unpack-folders.ts'
 
@@ -232,6 +233,30 @@ test('history of a feature may grow to 50 GB in a year before it is warned of', 
   expect(sizes).toEqual([50e9, 500e6, 2e12, 2 ** 30])
   for (const text of ['0GB', '50', 'much', '-1GB'])
     expect(refusal(() => read({ FABRA_STORAGE_WARN: text })).message).toContain(`FABRA_STORAGE_WARN="${text}"`)
+})
+
+test('what leaves is archived in a folder or in a bucket, whose keys are secrets', () => {
+  const keys = { AWS_ACCESS_KEY_ID: 'the-id', AWS_SECRET_ACCESS_KEY: 'the-key', AWS_SESSION_TOKEN: 'the-token' }
+  const places = ['', 'archive', '/archive', 's3://bucket/some/place/', 's3://bucket'].map((text) =>
+    read({ ...keys, FABRA_ARCHIVE_DIR: text }),
+  )
+  expect(places.map(({ archiveDir }) => archiveDir)).toEqual([null, '/srv/archive', '/archive', 's3://bucket/some/place', 's3://bucket'])
+  expect(places.map((config) => secretsOf(config))).toEqual([[], [], [], Object.values(keys), Object.values(keys)])
+  expect(read({ AWS_REGION: 'eu-central-1' }).objectStore).toEqual({
+    region: 'eu-central-1',
+    endpoint: 'https://s3.eu-central-1.amazonaws.com',
+    credentials: null,
+  })
+  expect(read({ AWS_DEFAULT_REGION: 'eu-west-1', AWS_ENDPOINT_URL: 'http://localhost:9000' }).objectStore.endpoint).toBe(
+    'http://localhost:9000',
+  )
+  const refusals: [Record<string, string>, string][] = [
+    [{ FABRA_ARCHIVE_DIR: 'gs://bucket' }, 'neither a folder nor an s3:// address'],
+    [{ FABRA_ARCHIVE_DIR: 's3://bucket/some place', ...keys }, 'is no bucket with a path'],
+    [{ FABRA_ARCHIVE_DIR: 's3://bucket', AWS_ACCESS_KEY_ID: 'the-id' }, 'It needs credentials. Set AWS_ACCESS_KEY_ID'],
+    [{ FABRA_ARCHIVE_DIR: 's3://bucket', ...keys, AWS_ENDPOINT_URL: 'localhost:9000' }, 'AWS_ENDPOINT_URL is not'],
+  ]
+  for (const [env, message] of refusals) expect(refusal(() => read(env)).message).toContain(message)
 })
 
 describe('an address that other machines reach', () => {

@@ -3,6 +3,7 @@ import { type Mutation, mistakes } from './mutation.ts'
 
 const REACH = 'test/compute/reach.test.ts'
 const ROWS = 'test/store/old-rows.test.ts'
+const BUCKET = 'test/store/bucket-archive.test.ts'
 
 /** Rows that leave, and the archive. */
 export const mutations: readonly Mutation[] = [
@@ -23,6 +24,20 @@ export const mutations: readonly Mutation[] = [
     {
       'rows that did not leave are archived': ['found.filter(({ name }) => written.has(name))', 'found'],
       'what is archived is not put together': ['if (left.length === 0) return', 'if (left.length >= 0) return'],
+    },
+  ),
+  ...mistakes(
+    { suite: BUCKET, file: 'src/app/archive/bucket-archive.ts' },
+    {
+      'rows in a bucket are taken for those of transactions that did not end': ['part.ageMs > IN_DOUBT_MS', 'part.ageMs > -IN_DOUBT_MS'],
+      'a file in a bucket has the parts that were seen alone': [
+        'for (const name of [...names].sort())',
+        'for (const name of [...names].sort().slice(1))',
+      ],
+      'the parts of a file in a bucket stay': [
+        'for (const name of names) await bucket.remove',
+        'for (const name of []) await bucket.remove',
+      ],
     },
   ),
   ...mistakes(

@@ -206,7 +206,7 @@ function featureStoreOptions(
   clock: SteeredClock,
 ): Omit<FeatureStoreOptions, 'log'> {
   const { postgresUrl, sourceUrl, redisUrl, trainingMemory, python, isolation, requestTimeoutMs } = config
-  const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, storageWarn } = config
+  const { historyMode, historySample, historyKeep, rowsKeep, archiveDir, objectStore, storageWarn } = config
   return {
     files,
     stores: { dataDir, postgresUrl, sourceUrl, redisUrl, redisTimes, apart, trainingMemory, clock },
@@ -223,6 +223,7 @@ function featureStoreOptions(
     // Sources are the same with any clock.
     rowsKeep: apart ? null : rowsKeep,
     archiveDir: apart ? null : archiveDir,
+    objectStore,
     storageWarn,
     about: {
       mode: config.env === 'production' ? 'production' : 'laptop',

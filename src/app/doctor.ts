@@ -13,6 +13,7 @@ import { migrationState } from '../store/postgres/schema/migrate.ts'
 import { inspectRedis, type RedisFacts } from '../store/redis/inspect.ts'
 import { openRedis } from '../store/redis/socket/connection.ts'
 import { checkPlace, checkProject } from './checked-definitions.ts'
+import { examineArchive } from './doctor-archive.ts'
 import { examineFile } from './doctor-file.ts'
 import type { Finding } from './finding.ts'
 
@@ -32,6 +33,7 @@ export async function examine(config: Config, files: readonly string[]): Promise
   if (config.sourceUrl !== null) await examinePostgres('source database', config.sourceUrl, config, judge)
   if (files.length > 0) await examineDefinitions(config, files, judge)
   if (config.redisUrl !== null) await examineRedis(config.redisUrl, judge)
+  findings.push(...(await examineArchive(config)))
   return findings
 }
 

@@ -3,7 +3,7 @@ import type { Clock, Micros } from '../clock.ts'
 import type { KeepSettings } from '../config/keep-settings.ts'
 import type { Feature, Registry } from '../definition/model.ts'
 import type { Logger } from '../observability/logger.ts'
-import { createArchive } from './archive/archive.ts'
+import { openArchive } from './archive/open-archive.ts'
 import { createGrowthWarning } from './growth-warning.ts'
 import { createIdleValues } from './idle-values.ts'
 import { createOldHistory } from './old-history.ts'
@@ -28,13 +28,14 @@ export function createSweepers({
   historyKeep,
   rowsKeep,
   archiveDir,
+  objectStore,
   storageWarn,
   clock,
   log,
 }: SweepersOptions): readonly Sweeper[] {
   const { historyRemoval, leases, onlineSweep, activeKeys } = stores
   const features = () => registry().features.values()
-  const archive = archiveDir === null ? null : createArchive({ folder: archiveDir, marks: stores.archiveMarks, log })
+  const archive = archiveDir === null ? null : openArchive(archiveDir, { objectStore, marks: stores.archiveMarks, log })
   const keyOf = ({ entity }: Feature) => registry().entities.get(entity)?.key ?? []
   const oldHistory = createOldHistory({ removal: historyRemoval, archive, keyOf, leases, features, keep: historyKeep, clock, log })
   const storage = createStorageLook({

@@ -24,19 +24,38 @@ export async function saveFile({ output, files, address }: AskedFile, context: C
     throw new FabraError('io_failed', `There is no folder ${dirname(path)} to write to.`, { hint: 'Make it first, or name another.' })
   if (await stat(path).catch(() => undefined))
     throw new FabraError('io_failed', `${output} is there already.`, { hint: 'Name a new file: none is overwritten.' })
-  const client = await connect(files, host, { cold: true })
   const draft = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}`)
+  try {
+    const bytes = await fetchDraft(draft, { files, address }, host)
+    await rename(draft, path)
+    tellSaved({ output: path, shown: output, bytes }, context)
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+/** @returns its bytes; it came whole. */
+export async function fetchDraft(draft: string, { files, address }: Omit<AskedFile, 'output'>, host: CliProcess): Promise<number> {
+  const client = await connect(files, host, { cold: true })
   try {
     const response = await client.send(address, {})
     const size = Number(response.headers.get('x-fabra-bytes'))
     await save(response, draft)
     if ((await stat(draft)).size !== size) throw new FabraError('io_failed', 'The file did not come whole.', { hint: 'Ask for it again.' })
-    await rename(draft, path)
-    context.stdout(context.json ? `${JSON.stringify({ output: path, bytes: size })}\n` : `${output}: ${size.toLocaleString('en')} bytes\n`)
+    return size
   } finally {
-    await rm(draft, { force: true })
     await client.close()
   }
+}
+
+interface Saved {
+  readonly output: string
+  readonly shown: string
+  readonly bytes: number
+}
+
+export function tellSaved({ output, shown, bytes }: Saved, { json, stdout }: CliContext): void {
+  stdout(json ? `${JSON.stringify({ output, bytes })}\n` : `${shown}: ${bytes.toLocaleString('en')} bytes\n`)
 }
 
 async function save(response: Response, draft: string): Promise<void> {

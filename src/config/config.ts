@@ -157,7 +157,7 @@ export const variables: readonly Variable[] = [
   {
     name: 'FABRA_ARCHIVE_DIR',
     default: 'none',
-    help: 'folder that values and rows are written to, as Parquet files, before they leave',
+    help: 'folder, or s3://bucket/path, that values and rows are written to, as Parquet files, before they leave',
   },
   {
     name: 'FABRA_STORAGE_WARN',

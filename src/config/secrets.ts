@@ -1,14 +1,18 @@
 import type { Config } from './config.ts'
+import { isBucketAddress } from './object-store.ts'
 
 /**
  * What of the configuration nobody may be told: passwords of stores, the webhook's secret, its address where that has a path (Slack's is a
- * secret), and what the collector of traces is shown.
+ * secret), what the collector of traces is shown, and the keys to the archive's bucket.
  */
-export function secretsOf({ postgresUrl, redisUrl, sourceUrl, webhook, tracing }: Config): readonly string[] {
+export function secretsOf({ postgresUrl, redisUrl, sourceUrl, webhook, tracing, archiveDir, objectStore }: Config): readonly string[] {
   const passwords = [postgresUrl, redisUrl, sourceUrl, tracing?.url ?? null].flatMap((url) => (url === null ? [] : passwordsOf(url)))
   const path = webhook === null ? '' : (URL.parse(webhook.url)?.pathname ?? '')
   const shown = Object.values(tracing?.headers ?? {})
-  return [...passwords, ...shown, ...(webhook?.secret == null ? [] : [webhook.secret]), ...(path.length > 1 ? [path] : [])]
+  // Words of other projects, where nothing needs them.
+  const keys = archiveDir !== null && isBucketAddress(archiveDir) ? Object.values(objectStore.credentials ?? {}) : []
+  const held = keys.flatMap((key: string | null) => key ?? [])
+  return [...passwords, ...shown, ...held, ...(webhook?.secret == null ? [] : [webhook.secret]), ...(path.length > 1 ? [path] : [])]
 }
 
 /** Of addresses that only some parsers know, too. */

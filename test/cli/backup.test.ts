@@ -47,7 +47,8 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
   expect((await fabra('export', 'history', '--before', '2001-01-01T00:00:00Z', '-o', 'old.parquet')).exitCode).toBe(0)
   expect((await fabra('export', 'rows', '--source', 'events', '--before', '2100-01-01T00:00:00Z', '-o', '.')).exitCode).toBe(0)
   expect(existsSync(join(folder.path, 'events-before-2100-01-01T000000Z.parquet'))).toBe(true)
-  expect((await fabra('export', 'history', '-o', 's3://bucket/rows')).stderr).toContain('files are written to folders alone')
+  expect((await fabra('export', 'history', '-o', 'gs://bucket/rows')).stderr).toContain('written to folders and to s3:// alone')
+  expect((await fabra('export', 'history', '-o', 's3://bucket/rows')).stderr).toContain('AWS_ACCESS_KEY_ID')
   for (const wrong of [
     ['rows', '--source', 'evnts', '-o', 'a.parquet'],
     ['rows', '--source', 'events', '--before', 'yesterday', '-o', 'a.parquet'],
@@ -55,6 +56,8 @@ test('is whole, of one moment, and comes back with what was there moved aside', 
     ['history'],
     ['rows', '-o', 'a.parquet'],
     ['history', '-o', 'a.csv'],
+    ['history', '-o', 's3://bucket/a b/'],
+    ['history', '-o', 's3://bucket/'],
     ['history', '--feature', 'scroe', '-o', 'a.parquet'],
   ])
     expect([wrong, (await fabra('export', ...wrong)).exitCode]).toEqual([wrong, 2])

@@ -47,6 +47,7 @@ test('the history of a feature that grows beyond FABRA_STORAGE_WARN is warned of
       historyKeep: null,
       rowsKeep: null,
       archiveDir: null,
+      objectStore: { endpoint: '', region: '', credentials: null },
       storageWarn,
       clock,
       log,

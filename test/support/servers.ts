@@ -260,7 +260,8 @@ async function askPostgres(url: string, statement: string): Promise<void> {
   }
 }
 
-async function running(recipe: ServerRecipe): Promise<TestServer> {
+/** Starts what the recipe says, and waits until it answers. */
+export async function running(recipe: ServerRecipe): Promise<TestServer> {
   let child: Subprocess | undefined
   const start = async () => {
     const starting = Bun.spawn([...recipe.command], { cwd: recipe.folder, stdio: ['ignore', 'pipe', 'pipe'] })

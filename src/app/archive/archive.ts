@@ -19,7 +19,7 @@ import { listFolder, listParts, readPart, removeFolder, type Subject, syncFile, 
 /** No transaction lives so long: whoever deleted a part's rows has ended by then. */
 const IN_DOUBT_MS = 600_000
 /** They become a file before there are more. */
-const MOST_PARTS = 200
+export const MOST_PARTS = 200
 
 export interface Archive {
   /** @param about Of all rows of the subject. */
@@ -50,8 +50,7 @@ export function createArchive({ folder, marks, log }: ArchiveOptions): Archive {
     const left = found.filter(({ name }) => written.has(name))
     for (const { path } of found.filter(({ name, ageMs }) => !written.has(name) && ageMs > IN_DOUBT_MS)) await removeFolder(path)
     if (left.length === 0) return
-    const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-    const together = join(joining(subject), `${stamp}-${crypto.randomUUID().slice(0, 8)}`)
+    const together = join(joining(subject), newFileName())
     await mkdir(together, { recursive: true })
     for (const { name, path } of left) await rename(path, join(together, `${name}.json`))
     await syncFolder(together)
@@ -125,8 +124,14 @@ export function createArchive({ folder, marks, log }: ArchiveOptions): Archive {
   }
 }
 
+/** Without an ending; later ones sort behind earlier ones. */
+export function newFileName(): string {
+  const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
+  return `${stamp}-${crypto.randomUUID().slice(0, 8)}`
+}
+
 /** Columns may have come and gone between parts. */
-async function* rowsOf(paths: readonly string[], columns: LeavingRows['columns']): AsyncGenerator<LeavingRows['rows']> {
+export async function* rowsOf(paths: readonly string[], columns: LeavingRows['columns']): AsyncGenerator<LeavingRows['rows']> {
   for (const path of paths) {
     const part = await readPart(path)
     const places = columns.map(({ name }) => part.columns.findIndex((one) => one.name === name))

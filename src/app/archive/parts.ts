@@ -21,14 +21,18 @@ export interface Part extends PartHead {
   readonly rows: LeavingRows['rows']
 }
 
-const ENDING = '.json'
+export const ENDING = '.json'
 
-export async function writePart(folder: string, { rows, ...head }: Part): Promise<string> {
+/** A line each for the head and the rows. */
+export function partText({ rows, ...head }: Part): string {
+  return [head, ...rows].map((line) => JSON.stringify(line)).join('\n')
+}
+
+export async function writePart(folder: string, part: Part): Promise<string> {
   const name = crypto.randomUUID()
   const path = join(folder, `${name}${ENDING}`)
   await mkdir(folder, { recursive: true })
-  const text = [head, ...rows].map((line) => JSON.stringify(line)).join('\n')
-  await writeDurably(`${path}.new`, text)
+  await writeDurably(`${path}.new`, partText(part))
   await rename(`${path}.new`, path)
   await syncFolder(folder)
   return name

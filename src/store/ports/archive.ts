@@ -13,8 +13,20 @@ export interface LeavingRows {
  */
 export type TakeLeaving = (rows: LeavingRows) => Promise<string>
 
+/** @param rows Files, and names that were given to them. */
+export function namesByFile(rows: readonly (readonly unknown[])[]): ReadonlyMap<string, readonly string[]> {
+  const files = new Map<string, string[]>()
+  for (const [file, name] of rows) files.set(String(file), [...(files.get(String(file)) ?? []), String(name)])
+  return files
+}
+
 /** Which of the names that `TakeLeaving` gave were written. */
 export interface ArchiveMarks {
   written(names: readonly string[]): Promise<ReadonlySet<string>>
+  /**
+   * Gives those of the names that were written, and have none yet, to the file: once, whoever asks at the same time. They are then marks named `<file>/<name>`.
+   * @returns by file all the names that were given to it, of every file that has one of these.
+   */
+  assign(names: readonly string[], file: string): Promise<ReadonlyMap<string, readonly string[]>>
   forget(names: readonly string[]): Promise<void>
 }

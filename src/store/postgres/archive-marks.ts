@@ -1,8 +1,13 @@
 /** Made with the first name, and not by a step of the schema: processes of the version before can still be started beside. */
-import type { ArchiveMarks } from '../ports/archive.ts'
+import { type ArchiveMarks, namesByFile } from '../ports/archive.ts'
 import type { Postgres, Statements } from './connection/postgres.ts'
 import { storeErrors } from './connection/store-errors.ts'
 
+const ASSIGN = "UPDATE fabra.archived_parts SET name = $2::text || '/' || name WHERE name = ANY ($1::text[])"
+const ASSIGNED = `SELECT split_part(name, '/', 1), split_part(name, '/', 2)
+  FROM fabra.archived_parts
+  WHERE name LIKE '%/%'
+  AND split_part(name, '/', 1) IN (SELECT split_part(name, '/', 1) FROM fabra.archived_parts WHERE split_part(name, '/', 2) = ANY ($1::text[]))`
 const READ_MS = 10_000
 const MAKE = 'CREATE TABLE IF NOT EXISTS fabra.archived_parts (name text COLLATE "C" PRIMARY KEY)'
 const IS_THERE = "SELECT to_regclass('fabra.archived_parts') IS NOT NULL"
@@ -26,6 +31,14 @@ export function createPostgresArchiveMarks(postgres: Postgres): ArchiveMarks {
         const text = 'SELECT name FROM fabra.archived_parts WHERE name = ANY ($1::text[])'
         const { rows } = await postgres.run(text, [names], { timeoutMs: READ_MS, readOnly: true })
         return new Set(rows.map(([name]) => String(name)))
+      }),
+    assign: (names, file) =>
+      storeErrors(async () => {
+        if (names.length === 0) return namesByFile([])
+        await makeArchiveMarks(postgres)
+        await postgres.run(ASSIGN, [names, file], { timeoutMs: READ_MS })
+        const { rows } = await postgres.run(ASSIGNED, [names], { timeoutMs: READ_MS, readOnly: true })
+        return namesByFile(rows)
       }),
     forget: (names) =>
       storeErrors(async () => {
