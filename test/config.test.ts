@@ -202,6 +202,17 @@ describe('user code in worker processes', () => {
     expect(read({ ...without, FABRA_ENV: 'production' }).python.workerEnv).not.toHaveProperty('DATABASE_URL')
   })
 
+  test('has the credentials of a bucket as long as the server has no use for them', () => {
+    const credentials = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' }
+    const seen = (more: Readonly<Record<string, string>>) => {
+      const { workerEnv } = read({ ...credentials, ...more }).python
+      return Object.keys(workerEnv).filter((name) => name in credentials)
+    }
+    expect(seen({ FABRA_ARCHIVE_DIR: '/srv/archive' })).toEqual(Object.keys(credentials))
+    expect(seen({ FABRA_ARCHIVE_DIR: 's3://bucket/archive' })).toEqual([])
+    expect(seen({ FABRA_ARCHIVE_DIR: 's3://bucket/archive', FABRA_WORKER_ENV: 'AWS_SESSION_TOKEN' })).toEqual(['AWS_SESSION_TOKEN'])
+  })
+
   test('is given what FABRA_WORKER_ENV names all the same', () => {
     const names = 'DATABASE_URL, FABRA_WEBHOOK_SECRET'
     const { FABRA_POSTGRES_URL: _, ...without } = env
