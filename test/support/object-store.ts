@@ -35,7 +35,7 @@ export async function startObjectStore(): Promise<ObjectStore> {
   const iam = async (query: Readonly<Record<string, string>>) => {
     const scope = `Credential=${CREDENTIALS.accessKeyId}/20260101/us-east-1/iam/aws4_request`
     const headers = { authorization: `AWS4-HMAC-SHA256 ${scope}, SignedHeaders=host, Signature=0` }
-    const body = new URLSearchParams({ Version: '2010-05-08', ...query })
+    const body = new URLSearchParams([['Version', '2010-05-08'], ...Object.entries(query)])
     return (await fetch(url, { method: 'POST', headers, body })).text()
   }
   return {

@@ -95,18 +95,18 @@ export function openBucket(address: string, settings: ObjectStoreSettings, limit
   }
 }
 
-interface Asked {
+interface StorePlace {
   readonly bucket: string
   readonly endpoint: string
 }
 
-async function inTime<T>(work: Promise<T>, ms: number, asked: Asked): Promise<T> {
+async function inTime<T>(work: Promise<T>, ms: number, place: StorePlace): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => late.reject(new Late(`no answer within ${Math.ceil(ms)} ms`)), ms)
   try {
     return await Promise.race([work, late.promise])
   } catch (error) {
-    throw error instanceof FabraError ? error : failure(error, asked)
+    throw error instanceof FabraError ? error : failure(error, place)
   } finally {
     clearTimeout(timer)
   }
@@ -122,7 +122,7 @@ const ELSEWHERE = new Set(['PermanentRedirect', 'AuthorizationHeaderMalformed', 
 const UNREACHABLE = /^(?:Timeout|Connection\w*|DNS\w*|FailedToOpenSocket|ERR_S3_CONNECTION\w*|ERR_TLS\w*|\w*CERT\w*|HTTPSProxy\w*)$/
 
 /** What the store says is not repeated: it may say the credentials. Only its word for it is. */
-function failure(error: unknown, { bucket, endpoint }: Asked): FabraError {
+function failure(error: unknown, { bucket, endpoint }: StorePlace): FabraError {
   const given = (error as { readonly code?: unknown } | null)?.code
   const code = typeof given === 'string' && /^\w{1,60}$/.test(given) ? given : 'unknown'
   const failed = (message: string, hint: string) => new FabraError('io_failed', `${message} (${code})`, { hint, cause: error })
